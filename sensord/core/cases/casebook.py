@@ -142,14 +142,16 @@ class CaseBook:
 
         Whoever has no contact of before any more hears anew of what they were told of.
         """
-        changed = contacts.changed(before, self._definition)
-        for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
-            self._contact(person, channel, failed=False, at=at, story=story)
-        people, lost = {person for person, _ in changed}, contacts.lost(before, self._definition)
-        self._flow.begin(contacts.moved(before, self._definition), lost, self._known(), at, story)
-        for case in self.ended.values():
+        now = self._definition
+        changed, lost, moved = contacts.changed(before, now), contacts.lost(before, now), contacts.moved(before, now)
+        contacts.note(moved, lost, self._known())
+        people = {person for person, _ in changed}
+        for case in self.ended.values():  # before others end, of which people hear over what they have now
             with self._apart.handling(case.id, at, story.failures):
                 self._flow.say_end_anew(case, people, lost, at, story)
+        for person, channel, _ in [one for one in self._watched.failed if one[:2] in changed]:
+            self._contact(person, channel, failed=False, at=at, story=story)
+        self._flow.begin(moved, {person for person, _ in lost} - moved, at, story)
         self._settle_ended(at, story)
         self._look_through(at)
         self._reporter.begin(at)

@@ -5,7 +5,7 @@ Answers of people are in ``answers``; the table is in ``case``, what a stage is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 
 from sensord.core.alert import Change, Transition
@@ -346,22 +346,12 @@ class Flow(Receipts):
                 self.unschedule(case, Due.RECHECK)
                 self._recheck(case, at, story)
 
-    def begin(
-        self, moved: Collection[str], lost: Iterable[tuple[str, str]], known: Iterable[Case], at: int, story: Story
-    ) -> None:
-        """A definition comes into force, under which these contacts (person, channel) are ``lost``.
-
-        Whoever has ``moved`` is reached by nothing any more that was there before.
-        """
-        ways: dict[str, list[str]] = {name: [] for name in moved}
-        for person, channel in lost:
-            ways.setdefault(person, []).append(channel)
-        for case, name in [(one, name) for one in known for name in one.told if name in ways]:
-            case.told[name].moved(ways[name], case.events + 1, wholly=name in moved)
+    def begin(self, moved: Container[str], lost: Container[str], at: int, story: Story) -> None:
+        """A definition comes into force: who has ``moved`` hears anew, and, if need be, who has ``lost`` some way."""
         for case in list(self.index.open.values()):
             with self._apart.handling(case.id, at, story.failures):
                 self.tell_over(case, moved, at, story)
-                self.tell_on(case, ways.keys() - set(moved), at, story)
+                self.tell_on(case, lost, at, story)
         self.look_again(at, story)
 
     def _disagree(self, case: Case, at: int, story: Story) -> None:

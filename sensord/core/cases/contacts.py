@@ -5,6 +5,9 @@ A channel of another type is another way, though it has its name: an address for
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
 
 
@@ -29,6 +32,15 @@ def moved(before: Definition, now: Definition) -> set[str]:
     retyped, known = _retyped(before, now), {person.id for person in before.people}
     kept = {person for person, channel, _ in _ways(before) & _ways(now) if channel not in retyped}
     return {person.id for person in now.staff if person.contacts and person.id in known} - kept
+
+
+def note(moved: Collection[str], lost: Iterable[tuple[str, str]], cases: Iterable[Case]) -> None:
+    """Note in the ledgers of cases that these contacts (person, channel) are ``lost``, and who has wholly ``moved``."""
+    ways: dict[str, list[str]] = {name: [] for name in moved}
+    for person, channel in lost:
+        ways.setdefault(person, []).append(channel)
+    for case, name in [(one, name) for one in cases for name in one.told if name in ways]:
+        case.told[name].moved(ways[name], case.events + 1, wholly=name in moved)
 
 
 def _ways(definition: Definition) -> set[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sensord.core.cases.call import MOST_CALLS, Call, by_event
-from sensord.core.cases.case import Answer, Case, CaseEvent, Due, State, about, subject
+from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, State, Subject, about, subject
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.notification import Hold, Notification, Reason, event_number
 from sensord.core.cases.paging import NOTICES
@@ -155,7 +155,8 @@ class Dispatcher(Unreached):
         """These were told, and are reached in another way by now. Returns from whom a silence keeps it."""
         people = [self._roster.by_id[name] for name in names]
         for person in people:
-            self._tell(case, event, [person], self._again(case, case.told[person.id], of), decisions, of)
+            if self._tell(case, event, [person], self._again(case, case.told[person.id], of), decisions, of).reached:
+                _spare(case, person.id, event, subject(of))
         loud = self._loud(of, people, event.at)
         silenced = [person for person in people if person not in loud]
         for person in silenced:
@@ -223,3 +224,14 @@ class Dispatcher(Unreached):
             if replaces and not self._awaits(case, step_number):
                 self._desk.schedule(case, at + step.after, Due.STEP, step_number)
         return True
+
+
+def _spare(case: Case, name: str, event: CaseEvent, one: Subject) -> None:
+    """Somebody hears of it anew by an event: the second ways of what they were told before say no more than its own."""
+    number = event.id.rpartition(":")[2]
+
+    def is_spared(way: SecondWay) -> bool:
+        said_now = way.person == name and way.event != number and (way.about is None or way.about.same(one))
+        return said_now and by_event(case.calls, way.event) is None
+
+    case.fallbacks = {key: way for key, way in case.fallbacks.items() if not is_spared(way)}

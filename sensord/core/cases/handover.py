@@ -1,8 +1,8 @@
 """A shift changes while a case goes on: who comes on duty hears of it; what those said who left holds nothing back.
 
 A role is handed over when nobody of it stays who knows of the case: was told and has been there since, and has answered
-or has a way left by which to hear. Where an answer lapses, the steps that asked for it count anew from then on, as for
-a case that has just been told.
+or may have heard, or may yet. Where an answer lapses, the steps that asked for it count anew from then on, as for a
+case that has just been told.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HandOver(Paging):
         Whoever was tried in vain, and has been there since, does not come now. ``of`` is the case as far as people may
         be told of it; ``left`` are those whose answers have lapsed.
         """
-        there = [name for name, told in _ledger(case) if was_told(case, told) and self._stays(name, told, at)]
+        there = self._told_and_there(case, at)
         know = [name for name in there if self._knows(case, name, at)]
         stay, tried = [case.told[name].role for name in know], set(there).difference(know)
         roles = {case.told[person].role for person in left}
@@ -108,11 +108,18 @@ class HandOver(Paging):
         if not case.owner:
             self.own(case, at, people)
 
+    def _told_and_there(self, case: Case, at: int) -> list[str]:
+        """Who was told of the case, and stays on duty since."""
+        return [name for name, told in _ledger(case) if told.was_told(case.round) and self._stays(name, told, at)]
+
     def _knows(self, case: Case, name: str, at: int) -> bool:
-        """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it."""
-        told = case.told[name]
-        heard = told.answered or bool(told.over) or self._hears(case, name)
-        return was_told(case, told) and self._stays(name, told, at) and heard
+        """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it yet.
+
+        A contact over which nothing was said, or will be by itself, tells nobody of anything.
+        """
+        told, left = case.told[name], self._left(case, name)
+        waits = left is not None and is_awaited(case, left)
+        return told.was_told(case.round) and self._stays(name, told, at) and (told.answered or bool(told.over) or waits)
 
     def _hears(self, case: Case, name: str) -> bool:
         return self._left(case, name) is not None
@@ -145,6 +152,7 @@ def _ledger(case: Case) -> list[tuple[str, Told]]:
     return sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
 
 
-def was_told(case: Case, told: Told) -> bool:
-    """Whether somebody was asked in this round, or is by what waits for a digest."""
-    return bool(told.held) or (bool(told.times) and told.round == case.round)
+def is_awaited(case: Case, person: Person) -> bool:
+    """Whether a second way waits to be taken that leads to a contact of somebody's."""
+    channels = {contact.channel for contact in person.contacts}
+    return any(way.person == person.id and way.channel in channels for way in case.fallbacks.values())

@@ -141,6 +141,8 @@ class Telling(Stages):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
+        if of is not None and owes(case, subject(of)):
+            return  # nobody has heard of it yet: whoever can hears as the case is looked at again
         if of is not None:
             event = self.happen(case, Happening.STEP_DUE, at, "reached another way", story)
             for name in self.dispatcher.anew(case, event, people, story.decisions, of):
@@ -226,7 +228,8 @@ class Telling(Stages):
             case.muted = muted[0].value
             self.look_again_at(case, muted[1])
         of = self.mutes.beside(case, at) if case.muted else case
-        self._hand_over(case, None if anew else of, at, story)
+        owed = of is not None and owes(case, subject(of))  # that is told as itself
+        self._hand_over(case, None if anew or owed else of, at, story)
         self._await_duty(case, at)
         if anew:
             reason = Reason.MUTE_ENDED if case.muted else Reason.CASE_OPENED

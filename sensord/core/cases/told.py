@@ -43,11 +43,12 @@ class Told(msgspec.Struct):
     each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
     something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
     ``told_at`` is when they were told last, at once or by a digest to come. ``asked_at`` is the same of what asks them
-    to see after the case, also when it is said again. ``past`` holds, by channel, the number of an event: what fails
-    and is of before says nothing of them any more, for a later message has come through, or the channel leads elsewhere
-    since. ``failed_of`` is, by channel, the number of the latest event whose message has failed. ``over`` are the
-    channels over which they may have heard what they were told last, or may yet, each with the number of the event:
-    those that were taken, have not failed, and are theirs still, if nothing has come through.
+    to see after the case, also when it is said again. ``through`` is, by channel, the number of the latest event whose
+    message has come through, ``failed_of`` of the latest whose message has failed, and ``past`` of the first event
+    since the channel leads where it does now: what fails and is of before one that has come through, or of before
+    that, says nothing of them any more. ``over`` are the channels over which they may have heard what they were told
+    last, or may yet, each with the number of the event: those that were taken, have not failed, and are theirs still,
+    if nothing has come through.
     """
 
     role: str
@@ -78,6 +79,7 @@ class Told(msgspec.Struct):
     told_at: int = 0
     asked_at: int = 0
     past: dict[str, int] = {}
+    through: dict[str, int] = {}
     failed_of: dict[str, int] = {}
     over: dict[str, int] = {}
 
@@ -90,6 +92,19 @@ class Told(msgspec.Struct):
     def answered(self) -> bool:
         """Whether an answer of the person stands in the present round."""
         return bool(self.said)
+
+    @property
+    def waited(self) -> bool:
+        """Whether something waits for a digest, or has, that asks for something."""
+        return bool(self.held and self.asked_at)
+
+    def was_asked(self, case_round: int) -> bool:
+        """Whether the person was asked in a round: what waits for a digest asks nobody yet."""
+        return bool(self.times) and self.round == case_round
+
+    def was_told(self, case_round: int) -> bool:
+        """Whether the person was asked in the present round, or is by what waits for a digest; a notice asks nobody."""
+        return self.was_asked(case_round) or self.waited
 
     @property
     def silent(self) -> bool:
@@ -128,7 +143,7 @@ class Told(msgspec.Struct):
 
     def is_past(self, sent: Sent) -> bool:
         """Whether it is no matter that a message has failed."""
-        return 0 < sent.number < self.past.get(sent.channel, 0)
+        return 0 < sent.number < max(self.past.get(sent.channel, 0), self.through.get(sent.channel, 0))
 
     def fail(self, sent: Sent) -> None:
         """A message was given up."""
@@ -142,7 +157,7 @@ class Told(msgspec.Struct):
 
     def come_through(self, sent: Sent) -> None:
         """A message was delivered: its channel works, and what has failed before is made up for, but nothing later."""
-        self.past = {**self.past, sent.channel: max(sent.number, self.past.get(sent.channel, 0))}
+        self.through = {**self.through, sent.channel: max(sent.number, self.through.get(sent.channel, 0))}
         if sent.number >= self.failed_of.get(sent.channel, 0):
             self.failed = [one for one in self.failed if one != sent.channel]
 
@@ -153,7 +168,7 @@ class Told(msgspec.Struct):
         too: it may have come through to nobody.
         """
         over = {} if wholly else self.over
-        self.over = {one: told for one, told in over.items() if one not in channels or self.past.get(one, 0) >= told}
+        self.over = {one: told for one, told in over.items() if one not in channels or self.through.get(one, 0) >= told}
         self.past = {**self.past, **dict.fromkeys(channels, number)}
         self.failed = [one for one in self.failed if one not in channels]
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from sensord.core.cases.call import Call
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.handover import HandOver, was_told
+from sensord.core.cases.handover import HandOver, is_awaited
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
 from sensord.core.cases.told import Told
@@ -33,9 +33,7 @@ class Unreached(HandOver):
         """
         if case.told[name].over or not (self._owes_answer(case, name) and self._hears(case, name)):
             return False
-        there = [contact.channel for contact in self._roster.by_id[name].contacts]
-        waits = any(way.person == name and way.channel in there for way in case.fallbacks.values())
-        return not waits and self._roster.table.on_duty(name, at)
+        return not is_awaited(case, self._roster.by_id[name]) and self._roster.table.on_duty(name, at)
 
     def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> None:
         """Tell somebody over what has not failed."""
@@ -56,7 +54,7 @@ class Unreached(HandOver):
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
-        known = {one for one, told in case.told.items() if was_told(case, told) and self._stays(one, told, at)} | {name}
+        known = {*self._told_and_there(case, at), name}
         people = self._new(of, found, known, at)
         if people or self.is_known(case, at):
             return people
@@ -141,12 +139,12 @@ class Unreached(HandOver):
     def _owes_answer(self, case: Case, name: str) -> bool:
         """Whether somebody of the roster was asked in this round, or was to be, and has not answered."""
         told = case.told[name]
-        return (_was_asked(case, told) or _waited(told)) and not told.answered and name in self._roster.by_id
+        return told.was_told(case.round) and not told.answered and name in self._roster.by_id
 
     @staticmethod
     def _again(case: Case, told: Told, of: Case) -> Reason:
         """How somebody is told again: as for the first time if all of it has waited, which asked them for nothing."""
-        if _was_asked(case, told) or not _waited(told):
+        if told.was_asked(case.round) or not told.waited:
             return Reason.NOT_DELIVERED
         return Reason.CASE_OPENED if of.level else Reason.VERIFYING_ASKED
 
@@ -162,12 +160,3 @@ def _matters(case: Case, call: Call) -> bool:
     if call.reason is Reason.DISAGREEMENT:
         return bool(case.alerts) and not case.claimed
     return call.reason is Reason.APPROVAL_ASKED
-
-
-def _was_asked(case: Case, told: Told) -> bool:
-    return bool(told.times) and told.round == case.round
-
-
-def _waited(told: Told) -> bool:
-    """Whether something waits for a digest, or has, that asks for something."""
-    return bool(told.held and told.asked_at)

@@ -10,7 +10,6 @@ from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.mute import Mutes
 from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode, Policy, Step
-from sensord.core.cases.told import Told
 from sensord.core.definition import Definition
 from sensord.core.level import Level
 from sensord.core.people.roster import Person, Roster
@@ -120,7 +119,7 @@ class Whom:
 
     def _silent(self, case: Case, role: str, at: int) -> list[str]:
         """Who was asked in this round and has not answered; whoever has left is no matter while others are there."""
-        asked = [person for person, told in case.told.items() if told.role == role and _is_asked(case, told)]
+        asked = [person for person, told in case.told.items() if told.role == role and told.was_asked(case.round)]
         there = [person for person in asked if self._roster.table.on_duty(person, at)]
         return [person for person in there or asked if not case.told[person].answered]
 
@@ -158,7 +157,3 @@ class Whom:
         if case.level < step.at_least:
             return Reason.HELD_LEVEL_FELL
         return None
-
-
-def _is_asked(case: Case, told: Told) -> bool:
-    return bool(told.times) and told.round == case.round
