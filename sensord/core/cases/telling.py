@@ -159,10 +159,10 @@ class Telling(Stages):
     def given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What somebody was to be told by an event (its number, or a digest) was given up.
 
-        Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
-        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is, before they
-        deny it; and what is muted is told when the mute ends. Likewise with whoever was to verify a case that was given
-        back as it was over.
+        Who has a way left for which nothing waits hears over that. Of whom nothing is left, or from whom that is kept,
+        who is told in their stead, at once; with nobody, the next is. While a report that it is over waits for the
+        sensors, nobody is, before they deny it; and what is muted is told when the mute ends. Likewise with whoever was
+        to verify a case that was given back as it was over.
         """
         if case.state in ENDED:
             return
@@ -181,16 +181,16 @@ class Telling(Stages):
             return
         if wayless:
             told = self.happen(case, Happening.STEP_DUE, at, "second way", story)
-            self.dispatcher.by_what_is_left(case, told, name, story.decisions, of)
-            return
+            if self.dispatcher.by_what_is_left(case, told, name, story.decisions, of) or case.claimed:
+                return
         people = self.dispatcher.in_stead(case, of, name, at)
         if not people and self.dispatcher.is_known(case, at):
             return
         told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
         if asked is not None:
             asked.events.append(told.id.rpartition(":")[2])
-        self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
-        if not people:
+        heard = self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
+        if not (heard or self.dispatcher.is_known(case, at)):
             self._untold(case, subject(of), at)
 
     def given_up_before(self, case: Case, at: int, story: Story) -> None:
@@ -202,10 +202,13 @@ class Telling(Stages):
         """What supervisors were told or asked by an event goes over what is left to its receiver, else to others."""
         for call in self.dispatcher.given_up_calls(case, name, event):
             self.remute(case, at)
+            if self.dispatcher.can_call(case, name, at):
+                told = self.happen(case, Happening.STEP_DUE, at, "second way", story)
+                if self.dispatcher.call_again(case, call, told, name, story.decisions):
+                    continue
             people = self.dispatcher.pass_on(case, call, name, at)
             if people or not self.dispatcher.is_heard(case, call, at):
-                cause, note = ("second way", "") if [one.id for one in people] == [name] else (NOT_REACHED, name)
-                told = self.happen(case, Happening.STEP_DUE, at, cause, story, note=note)
+                told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
                 self.dispatcher.tell_call(case, call, told, people, name, story.decisions)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:
