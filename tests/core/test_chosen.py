@@ -10,6 +10,7 @@ from sensord.core.cases.notification import Notification, Reason
 from sensord.core.cases.story import Story
 from sensord.core.cases.wording import Wording
 from sensord.core.instant import HOUR, MINUTE, SECOND
+from sensord.core.level import Level
 from sensord.core.people.duty import Duty, Shift
 from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
@@ -191,3 +192,17 @@ def test_what_cannot_be_said_over_another_number_is_the_nexts(mistake: pytest.Mo
     moved = english(by(TWO, NEW, Contact("mqtt", "other") if wholly else MQTT))
     story = desk.redefine(20, street(moved, OFFICER))
     assert (heard(story), broken(story)) == ([(OFFICER.id, "people", "nobody_told")], ["MistakeError"])
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_what_was_given_back_in_a_silence_is_the_next_ones_when_it_ends(over: bool) -> None:
+    """Also when nobody nearer is there than who gave it back."""
+    desk = Desk(calls.street(BESIDE, calls.CHIEF))
+    desk.alert(0, Level.YELLOW)
+    if over:
+        desk.alert(10, Level.NONE)
+    scope, until = Scope(places=("G1-L1",)), START + 10 * MINUTE
+    desk.act(15, "silence", "operator", "quiet", scope=scope, note="施工", until=until, via="cli")
+    assert heard(desk.act(20, "return", calls.CHIEF.id, note="换人")) == []
+    desk.restart()
+    assert BESIDE.id in [one[0] for one in heard(desk.wait(600))]
