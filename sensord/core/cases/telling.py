@@ -134,10 +134,18 @@ class Telling(Stages):
     def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
         """What people were told, and still alarms or must be verified, they hear anew who are reached in another way.
 
-        What was said over the old one may have been lost with it.
+        What was said over the old one may have been lost with it. What was asked of them they are asked anew, and what
+        that says of the case is not said besides.
         """
+        stands = bool(case.alerts or case.unwatched)
+        for name in [name for name in _of_nothing_left(case) if name in moved]:
+            self.dispatcher.await_no_call(case, name)
+            if stands:
+                self._call_given_up(case, name, str(case.events), at, story)
+            else:
+                self.given_up(case, name, str(case.events), at, story)
         people = [name for name in _of_nothing_left(case) if name in moved]
-        if not people or not (case.alerts or case.unwatched):
+        if not (people and stands):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case

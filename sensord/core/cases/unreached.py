@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sensord.core.cases.call import Call
+from sensord.core.cases.call import Call, by_event
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, is_awaited
@@ -113,6 +113,13 @@ class Unreached(HandOver):
         told = case.told[name]
         told.second_ways = list(dict.fromkeys((*told.second_ways, *(way.channel for way in left.first_ways))))
         return True
+
+    @staticmethod
+    def await_no_call(case: Case, name: str) -> None:
+        """No second way waits to tell somebody of a call: they are asked anew over all ways that they have."""
+        ways = case.fallbacks.items()
+        kept = {number for number, way in ways if way.person != name or by_event(case.calls, way.event) is None}
+        case.fallbacks = {number: way for number, way in ways if number in kept}
 
     def pass_on(self, case: Case, call: Call, name: str, at: int) -> list[list[Person]]:
         """Who else may be asked of a call that did not reach somebody: of the same role, else of any other.
