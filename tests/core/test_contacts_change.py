@@ -220,6 +220,31 @@ def test_an_end_that_has_come_through_on_one_way_goes_over_no_other() -> None:
     assert ends(desk.receipt(603, by_mqtt.key, "failed")) == []
 
 
+@pytest.mark.parametrize("second", ["given up", "taken out", "moved", "delivered"])
+def test_an_end_that_is_lost_in_two_steps_goes_over_the_new_way(second: str) -> None:
+    """One of two numbers was changed while the other stood; once that brings nothing, either, the new one is told."""
+    old, new, mqtt = Contact("people", "1"), Contact("people", "9"), Contact("mqtt")
+    desk = Desk(street(by(CADRE, old, mqtt)))
+    desk.receipt(1, desk.alert(0, Level.BLUE).decisions.notifications[0].key, "sent")
+    by_mqtt = next(one.key for one in desk.alert(600, Level.NONE).decisions.notifications if one.channel == "mqtt")
+    assert ends(desk.redefine(700, street(by(CADRE, new, mqtt)))) == []
+    desk.restart()
+    later = {"taken out": (new,), "moved": (new, Contact("mqtt", "other"))}.get(second, (new, mqtt))
+    answer = "sent" if second == "delivered" else "failed"
+    story = (
+        desk.receipt(710, by_mqtt, answer) if later == (new, mqtt) else desk.redefine(710, street(by(CADRE, *later)))
+    )
+    told_at = {"delivered": [], "moved": ["9", "other"]}.get(second, ["9"])
+    assert [one.address for one in story.decisions.notifications if one.reason is Reason.CASE_CLOSED] == told_at
+    desk.restart()
+    assert ends(desk.receipt(720, by_mqtt, answer)) == []
+    assert ends(desk.redefine(730, street(by(CADRE, *later, Contact("sms", "7"))))) == []
+    (case,) = (case for case in desk.book.ended.values() if case.rule == "density")
+    for one in story.decisions.notifications:
+        desk.receipt(740, one.key, "sent")
+    assert (case.told[CADRE.id].ended_over, case.told[CADRE.id].end_lost) == ({}, False)
+
+
 def test_an_earlier_message_that_fails_is_not_the_end() -> None:
     """The page of the crowd was given up; the word that it is over is on its way."""
     desk = Desk(street(WAYS))

@@ -368,7 +368,7 @@ def test_a_request_to_verify_that_waits_at_an_old_number_is_made_anew() -> None:
 
 
 def test_a_supervisor_is_asked_for_nothing_by_what_is_told_anew() -> None:
-    """What waited at their old number was for their information."""
+    """What waited at their old number was for their information, and is said anew."""
     plan = msgspec.structs.replace(PLAN, category="crowd")
     limits = Category("crowd", {"zh": "聚集"}, "04", "080", {State.DISPATCHED: 2 * MINUTE})
     cadre = reached(MQTT)
@@ -380,6 +380,6 @@ def test_a_supervisor_is_asked_for_nothing_by_what_is_told_anew() -> None:
     assert case.told[OFFICER.id].held, "the other one waits"
     new = msgspec.structs.replace(OFFICER, contacts=(MQTT,))
     story = desk.redefine(135, street(cadre, new, plan=plan, damping=RATE, categories=(limits,)))
-    assert heard(story) == [(OFFICER.id, "mqtt", "not_delivered")] * 2
+    assert heard(story) == [(OFFICER.id, "mqtt", "overdue")] * 2
     (case,) = (case for case in desk.book.open.values() if case.place == "G1-L2")
     assert case.told[OFFICER.id].times == 0

@@ -6,7 +6,7 @@ keeps what it said, and to whom it went over what, until that matters no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Call(msgspec.Struct):
     """One of them: why, at which instant (ns), and of which event it speaks (its ``cause`` and ``note``).
 
     ``events`` are the numbers of those by which it was said, the first one first; ``people`` holds the channels over
-    which it went, by person, and so who was told.
+    which it went, by person, and so who was told; what was lost with its channel went over none.
     """
 
     reason: Reason
@@ -39,6 +39,17 @@ class Call(msgspec.Struct):
         instant = digest_at(event)
         since = event_number(event) >= int(self.events[0]) if instant is None else instant >= self.at
         return person in self.people and since
+
+
+def lose(calls: Iterable[Call], person: str, channels: Collection[str], through: Mapping[str, int]) -> None:
+    """These channels lead somebody elsewhere from now on, if anywhere: what has not come through may be lost with them.
+
+    ``through`` is, by channel, the number of the latest event whose message has.
+    """
+    for call in calls:
+        if person in call.people:
+            lost = {one for one in channels if through.get(one, 0) < int(call.events[-1])}
+            call.people[person] = [channel for channel in call.people[person] if channel not in lost]
 
 
 def by_event(calls: Iterable[Call], event: str) -> Call | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from sensord.core.cases.call import lose
 from sensord.core.cases.case import Case
 from sensord.core.definition import Definition
 
@@ -40,6 +41,7 @@ def note(moved: Collection[str], lost: Iterable[tuple[str, str]], cases: Iterabl
     for person, channel in lost:
         ways.setdefault(person, []).append(channel)
     for case, name in [(one, name) for one in cases for name in one.told if name in ways]:
+        lose(case.calls, name, ways[name], {} if name in moved else case.told[name].through)
         case.told[name].moved(ways[name], case.events + 1, wholly=name in moved)
 
 

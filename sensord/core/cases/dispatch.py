@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from sensord.core.cases.call import MOST_CALLS, Call, by_event
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, State, Subject, about, subject
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.notification import Hold, Notification, Reason, event_number
+from sensord.core.cases.notification import Hold, Notification, Reason
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
-from sensord.core.cases.told import Sent, Told
 from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
@@ -152,16 +151,17 @@ class Dispatcher(Unreached):
         self._tell(case, event, people, reason, decisions)
 
     def anew(self, case: Case, event: CaseEvent, names: Iterable[str], decisions: Decisions, of: Case) -> list[str]:
-        """These were told, and are reached in another way by now. Returns from whom a silence keeps it."""
-        people = [self._roster.by_id[name] for name in names]
-        for person in people:
-            if self._tell(case, event, [person], self._again(case, case.told[person.id], of), decisions, of).reached:
+        """These were told, and are reached in another way by now. Returns who is on duty and hears nothing of it."""
+        missed: list[str] = []
+        for person in [self._roster.by_id[name] for name in names]:
+            told = case.told[person.id]
+            spoken = self._tell(case, event, [person], self._again(case, told, of), decisions, of)
+            if spoken.reached:
                 _spare(case, person.id, event, subject(of))
-        loud = self._loud(of, people, event.at)
-        silenced = [person for person in people if person not in loud]
-        for person in silenced:
-            self._keep_from(case.told[person.id], event, (contact.channel for contact in person.contacts))
-        return [person.id for person in silenced]
+            elif not spoken.told and self._roster.table.on_duty(person.id, event.at):
+                self._keep_from(told, event, (contact.channel for contact in person.contacts))
+                missed.append(person.id)
+        return missed
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""
@@ -193,12 +193,6 @@ class Dispatcher(Unreached):
             call.went(name, [way.channel])
         told.second_ways += [way.channel] if way.channel not in told.second_ways else []
         return []
-
-    @staticmethod
-    def _keep_from(told: Told, event: CaseEvent, channels: Iterable[str]) -> None:
-        """A silence has kept something from somebody: it is as if it had failed."""
-        for channel in channels:
-            told.fail(Sent(event.id, channel, event_number(event.id)))
 
     def told_late(self, case: Case, message: Notification, at: int, *, first: bool) -> bool:
         """A message that was held is told now: its receiver is asked from now on, and so the stand-in's time begins.

@@ -27,7 +27,8 @@ class Receipts(Ending):
         if delivery is Delivery.FAILED:
             told.fail(sent)
             if _tells_of_end(case, told, sent):
-                self._say_end(case, name, [sent.channel], (), at, story)
+                told.ended_over = {**told.ended_over, sent.channel: ""}
+                self._say_end(case, name, at, story)
             return
         told.come_through(sent)
         field = f"{delivery.value}_at"
@@ -37,7 +38,7 @@ class Receipts(Ending):
         if sent.channel not in told.second_ways:  # the first way works again
             told.second_ways = []
         if _tells_of_end(case, told, sent):
-            told.ended_over = {}
+            told.ended_over, told.end_lost = {}, False
         self._settle_spared(case, at, story)
 
     def _settle_spared(self, case: Case, at: int, story: Story) -> None:
@@ -53,24 +54,22 @@ class Receipts(Ending):
 
         Over those that are ``lost`` (person, channel) nothing reaches them any more.
         """
-        names = (name for name, told in case.told.items() if told.ended_over and name in changed)
+        owed = (name for name, told in case.told.items() if told.ended_over or told.end_lost)
+        names = (name for name in owed if name in changed)
         for name in sorted(names, key=lambda name: case.told[name].number):  # a saved state keeps no other order
             gone = {channel for person, channel in lost if person == name}
-            self._say_end(case, name, gone, gone, at, story)
+            told = case.told[name]
+            told.end_lost = told.end_lost or not gone.isdisjoint(told.ended_over)
+            told.ended_over = {channel: said for channel, said in told.ended_over.items() if channel not in gone}
+            self._say_end(case, name, at, story)
 
-    def _say_end(
-        self, case: Case, name: str, failed: Collection[str], lost: Collection[str], at: int, story: Story
-    ) -> None:
-        """Somebody heard nothing of the end over these channels: once that is so of all, they hear over what is left.
-
-        Over channels that are ``lost`` they are reached in another way by now, or in none.
-        """
+    def _say_end(self, case: Case, name: str, at: int, story: Story) -> None:
+        """Somebody heard nothing of the end over some channel: once that is so of all, they hear over what is left."""
         told, person = case.told[name], self.roster.by_id.get(name)
-        told.ended_over = {channel: "" if channel in failed else said for channel, said in told.ended_over.items()}
         story.changed[case.id] = case
         if person is None or any(told.ended_over.values()):
             return
-        left = without(person, told.ended_over.keys() - set(lost))
+        left = without(person, told.ended_over)
         if left.contacts:
             void = case.state is State.VOID
             how, reason = (Happening.VOID, Reason.CASE_VOID) if void else (Happening.CLOSE, Reason.CASE_CLOSED)

@@ -134,10 +134,18 @@ class Telling(Stages):
     def tell_over(self, case: Case, moved: Container[str], at: int, story: Story) -> None:
         """What people were told, and still alarms or must be verified, they hear anew who are reached in another way.
 
-        What was said over the old one may have been lost with it.
+        What was said over the old one may have been lost with it. What was asked of them they are asked anew, and what
+        that says of the case is not said besides.
         """
+        stands = bool(case.alerts or case.unwatched)
+        for name in [name for name in _of_nothing_left(case) if name in moved]:
+            self.dispatcher.await_no_call(case, name)
+            if stands:
+                self._call_given_up(case, name, str(case.events), at, story)
+            else:
+                self.given_up(case, name, str(case.events), at, story)
         people = [name for name in _of_nothing_left(case) if name in moved]
-        if not people or not (case.alerts or case.unwatched):
+        if not (people and stands):
             return
         self.remute(case, at)
         of = self.mutes.beside(case, at) if case.muted else case
@@ -159,10 +167,10 @@ class Telling(Stages):
     def given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What somebody was to be told by an event (its number, or a digest) was given up.
 
-        Who has a way left for which nothing waits hears over that. Of whom nothing is left, who is told in their stead,
-        at once; with nobody, the next is. While a report that it is over waits for the sensors, nobody is, before they
-        deny it; and what is muted is told when the mute ends. Likewise with whoever was to verify a case that was given
-        back as it was over.
+        Who has a way left for which nothing waits hears over that. Of whom nothing is left, or from whom that is kept,
+        who is told in their stead, at once; with nobody, the next is. While a report that it is over waits for the
+        sensors, nobody is, before they deny it; and what is muted is told when the mute ends. Likewise with whoever was
+        to verify a case that was given back as it was over.
         """
         if case.state in ENDED:
             return
@@ -181,16 +189,16 @@ class Telling(Stages):
             return
         if wayless:
             told = self.happen(case, Happening.STEP_DUE, at, "second way", story)
-            self.dispatcher.by_what_is_left(case, told, name, story.decisions, of)
-            return
+            if self.dispatcher.by_what_is_left(case, told, name, story.decisions, of) or case.claimed:
+                return
         people = self.dispatcher.in_stead(case, of, name, at)
         if not people and self.dispatcher.is_known(case, at):
             return
         told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
         if asked is not None:
             asked.events.append(told.id.rpartition(":")[2])
-        self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
-        if not people:
+        heard = self.dispatcher.tell_in_stead(case, told, people, name, story.decisions, of)
+        if not (heard or self.dispatcher.is_known(case, at)):
             self._untold(case, subject(of), at)
 
     def given_up_before(self, case: Case, at: int, story: Story) -> None:
@@ -202,10 +210,13 @@ class Telling(Stages):
         """What supervisors were told or asked by an event goes over what is left to its receiver, else to others."""
         for call in self.dispatcher.given_up_calls(case, name, event):
             self.remute(case, at)
+            if self.dispatcher.can_call(case, name, at):
+                told = self.happen(case, Happening.STEP_DUE, at, "second way", story)
+                if self.dispatcher.call_again(case, call, told, name, story.decisions):
+                    continue
             people = self.dispatcher.pass_on(case, call, name, at)
             if people or not self.dispatcher.is_heard(case, call, at):
-                cause, note = ("second way", "") if [one.id for one in people] == [name] else (NOT_REACHED, name)
-                told = self.happen(case, Happening.STEP_DUE, at, cause, story, note=note)
+                told = self.happen(case, Happening.STEP_DUE, at, NOT_REACHED, story, note=name)
                 self.dispatcher.tell_call(case, call, told, people, name, story.decisions)
 
     def recheck(self, case: Case, at: int, story: Story) -> None:

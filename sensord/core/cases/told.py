@@ -40,15 +40,16 @@ class Told(msgspec.Struct):
     until the case was over. Nobody is asked by what was not sent.
     ``spoke_at`` is when they last did anything about the case, ``second_ways`` the channels over which they were told
     since the first last got through. ``ended_over`` are the channels over which they were told that the case has ended,
-    each with the number of the event, none once that has failed; it is empty when the word has got through. ``paged``:
-    something of the case was sent to them, in whatever round; of an earlier version's lines ``knows`` guesses it.
-    ``told_at`` is when they were told last, at once or by a digest to come. ``asked_at`` is the same of what asks them
-    to see after the case, also when it is said again. ``through`` is, by channel, the number of the latest event whose
-    message has come through, ``failed_of`` of the latest whose message has failed, and ``past`` of the first event
-    since the channel leads where it does now: what fails and is of before one that has come through, or of before
-    that, says nothing of them any more. ``over`` are the channels over which they may have heard what they were told
-    last, or may yet, each with the number of the event: those that were taken, have not failed, and are theirs still,
-    if nothing has come through.
+    each with the number of the event, none once that has failed; it is empty when the word has got through.
+    ``end_lost``: it went over a channel, too, that has led elsewhere since, if anywhere, and has not got through.
+    ``paged``: something of the case was sent to them, in whatever round; of an earlier version's lines ``knows``
+    guesses it. ``told_at`` is when they were told last, at once or by a digest to come. ``asked_at`` is the same of
+    what asks them to see after the case, also when it is said again. ``through`` is, by channel, the number of the
+    latest event whose message has come through, ``failed_of`` of the latest whose message has failed, and ``past`` of
+    the first event since the channel leads where it does now: what fails and is of before one that has come through, or
+    of before that, says nothing of them any more. ``over`` are the channels over which they may have heard what they
+    were told last, or may yet, each with the number of the event: those that were taken, have not failed, and are
+    theirs still, if nothing has come through.
     """
 
     role: str
@@ -75,6 +76,7 @@ class Told(msgspec.Struct):
     spoke_at: int = 0
     second_ways: list[str] = []
     ended_over: dict[str, str] = {}
+    end_lost: bool = False
     paged: bool = False
     told_at: int = 0
     asked_at: int = 0

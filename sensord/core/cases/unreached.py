@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sensord.core.cases.call import Call
+from sensord.core.cases.call import Call, by_event
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, is_awaited
-from sensord.core.cases.notification import Hold, Reason
+from sensord.core.cases.notification import Hold, Reason, event_number
 from sensord.core.cases.policy import Mode
-from sensord.core.cases.told import Told
+from sensord.core.cases.told import Sent, Told
 from sensord.core.people.roster import Person, without
 
 
@@ -35,41 +35,57 @@ class Unreached(HandOver):
             return False
         return not is_awaited(case, self._roster.by_id[name]) and self._roster.table.on_duty(name, at)
 
-    def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> None:
-        """Tell somebody over what has not failed."""
+    def by_what_is_left(self, case: Case, event: CaseEvent, name: str, decisions: Decisions, of: Case) -> bool:
+        """Tell somebody over what has not failed. Returns whether anything is said over that, at once or later."""
         told = case.told[name]
         left = without(self._roster.by_id[name], told.failed)
-        if self._tell(case, event, [left], self._again(case, told, of), decisions, of).reached:
+        spoken = self._tell(case, event, [left], self._again(case, told, of), decisions, of)
+        if spoken.reached:
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
+        if not spoken.told:
+            self._keep_from(told, event, (contact.channel for contact in left.contacts))
+        return bool(spoken.told)
+
+    @staticmethod
+    def _keep_from(told: Told, event: CaseEvent, channels: Iterable[str]) -> None:
+        """A silence has kept something from somebody, or a mistake of ours: it is as if it had failed."""
+        for channel in channels:
+            told.fail(Sent(event.id, channel, event_number(event.id)))
 
     def is_known(self, case: Case, at: int) -> bool:
         """Whether anybody on duty knows of the case."""
         return any(self._knows(case, name, at) for name in case.told)
 
-    def in_stead(self, case: Case, of: Case, name: str, at: int) -> list[Person]:
-        """Who is in reach and has not been told, or not since they were away: of the same role, else of the plan.
+    def in_stead(self, case: Case, of: Case, name: str, at: int) -> list[list[Person]]:
+        """Who is in reach and has not been told, or not since they were away: of the same role, else of the plan's.
 
-        Of the plan only when nobody knows of the case. ``of`` is the case as far as people may be told of it.
+        Of the plan only when nobody knows of the case. ``of`` is the case as far as people may be told of it. Whoever
+        comes after the first is for when none before can be told.
         """
         role = case.told[name].role
         steps = [step for step in self._spoken(case, of, at) if role in step.tell and step.mode is not Mode.REPLACEMENT]
         found = [person for step in steps for person in self._of_role(case, at, step, role)]
         known = {*self._told_and_there(case, at), name}
-        people = self._new(of, found, known, at)
-        if people or self.is_known(case, at):
-            return people
-        others = (self._new(of, some, known, at) for some in self._by_role(of, self.policy(case), at))
-        return next(filter(None, others), [])
+        people = [self._new(of, found, known, at)]
+        if not self.is_known(case, at):
+            people += [self._new(of, some, known, at) for some in self._by_role(of, self.policy(case), at)]
+        return _once(people)
 
     def tell_in_stead(
-        self, case: Case, event: CaseEvent, people: list[Person], name: str, decisions: Decisions, of: Case
-    ) -> None:
-        """Tell these of a case, which passes to them if it was the other's; with nobody, say so of that one's role."""
-        if not people:
-            decisions.hold(Hold(case.id, event.id, event.at, case.told[name].role, Reason.HELD_NOBODY))
-        elif case.owner == name:
-            self.own(case, event.at, people)
-        self._tell(case, event, people, Reason.NOBODY_TOLD, decisions, of)
+        self, case: Case, event: CaseEvent, people: list[list[Person]], name: str, decisions: Decisions, of: Case
+    ) -> bool:
+        """Tell the first of these of a case; it passes to them if it was the other's.
+
+        With nobody, say so of that one's role. Returns whether anybody is told.
+        """
+        for some in people:
+            told = self._tell(case, event, some, Reason.NOBODY_TOLD, decisions, of).told
+            if told and case.owner == name:
+                self.own(case, event.at, told)
+            if told:
+                return True
+        decisions.hold(Hold(case.id, event.id, event.at, case.told[name].role, Reason.HELD_NOBODY))
+        return False
 
     @staticmethod
     def asked_to_verify(case: Case, name: str, event: str) -> Call | None:
@@ -83,40 +99,60 @@ class Unreached(HandOver):
         calls = (call for call in case.calls if call.may_be(name, event) and spoke_at <= call.at)
         return [call for call in calls if _matters(case, call) and not self._is_on_its_way(case, call, name)]
 
-    def pass_on(self, case: Case, call: Call, name: str, at: int) -> list[Person]:
-        """Who hears of a call that did not reach somebody: they, over what is left, else who else may be asked.
-
-        Of the same role, else, when none who was told of it hears, of the first role that has anybody.
-        """
+    def can_call(self, case: Case, name: str, at: int) -> bool:
+        """Whether somebody on duty, whom a call did not reach, may be told of it over what is left."""
         left = self._left(case, name)
-        if left is not None and self._roster.table.on_duty(name, at):
-            return [left]
+        there = left is not None and self._roster.table.on_duty(name, at) and not case.muted
+        return there and self._why_silenced(case, self._roster.by_id[name], at) is None
+
+    def call_again(self, case: Case, call: Call, event: CaseEvent, name: str, decisions: Decisions) -> bool:
+        """Tell somebody of a call over what is left. Returns whether anything is said over that, at once or later."""
+        left = self._left(case, name)
+        if left is None or not self._say(case, call, event, [left], decisions):
+            return False
+        told = case.told[name]
+        told.second_ways = list(dict.fromkeys((*told.second_ways, *(way.channel for way in left.first_ways))))
+        return True
+
+    @staticmethod
+    def await_no_call(case: Case, name: str) -> None:
+        """No second way waits to tell somebody of a call: they are asked anew over all ways that they have."""
+        ways = case.fallbacks.items()
+        kept = {number for number, way in ways if way.person != name or by_event(case.calls, way.event) is None}
+        case.fallbacks = {number: way for number, way in ways if number in kept}
+
+    def pass_on(self, case: Case, call: Call, name: str, at: int) -> list[list[Person]]:
+        """Who else may be asked of a call that did not reach somebody: of the same role, else of any other.
+
+        Of another when none who was told of it may have heard. Whoever comes after the first is for when none before
+        can be told.
+        """
         roles = list(self.policy(case).supervisors)
         roles += self._approving(case) if call.reason is Reason.APPROVAL_ASKED else []
         own = case.told[name].role
-        found = self._uncalled(case, call, own, at) if own in roles else []
-        if found or self.is_heard(case, call, at):
-            return found
-        return next(filter(None, (self._uncalled(case, call, role, at) for role in roles)), [])
+        people = [self._uncalled(case, call, own, at)] if own in roles else []
+        if not self.is_heard(case, call, at):
+            people += [self._uncalled(case, call, role, at, outwards=True) for role in roles]
+        return _once(people)
 
     def is_heard(self, case: Case, call: Call, at: int) -> bool:
         """Whether anybody on duty was told of it, and may have heard."""
         on_duty = self._roster.table.on_duty
-        return any(on_duty(name, at) and self._hears(case, name) for name in call.people)
+        return any(on_duty(name, at) and self._is_on_its_way(case, call, name) for name in call.people)
 
     def tell_call(
-        self, case: Case, call: Call, event: CaseEvent, people: list[Person], name: str, decisions: Decisions
+        self, case: Case, call: Call, event: CaseEvent, people: list[list[Person]], name: str, decisions: Decisions
     ) -> None:
-        """Tell these of a call that did not reach somebody; with nobody, or muted, say so of that one's role."""
-        held = Reason(case.muted) if case.muted else None if people else Reason.HELD_NOBODY
-        if held is not None:
+        """Tell the first of these of a call that did not reach somebody; with nobody, or muted, say so of that role."""
+        if case.muted or not any(self._say(case, call, event, some, decisions) for some in people):
+            held = Reason(case.muted or Reason.HELD_NOBODY)
             decisions.hold(Hold(case.id, event.id, event.at, case.told[name].role, held))
-            return
-        call.events.append(event.id.rpartition(":")[2])
-        self._tell(case, event, people, call.reason, decisions)
-        told = case.told[name]
-        own = (way.channel for person in people for way in person.first_ways if person.id == name)
-        told.second_ways = list(dict.fromkeys((*told.second_ways, *own)))
+
+    def _say(self, case: Case, call: Call, event: CaseEvent, people: list[Person], decisions: Decisions) -> bool:
+        """Tell these of a call by an event; returns whether any of them is told."""
+        number = event.id.rpartition(":")[2]
+        call.events += [number] if number not in call.events else []
+        return bool(self._tell(case, event, people, call.reason, decisions).told)
 
     def _approving(self, case: Case) -> list[str]:
         """The roles that approve, and do not supervise."""
@@ -130,11 +166,18 @@ class Unreached(HandOver):
         ways = (way.channel for way in case.fallbacks.values() if way.person == name and way.event in call.events)
         return not channels.isdisjoint((*call.people[name], *ways))
 
-    def _uncalled(self, case: Case, call: Call, role: str, at: int) -> list[Person]:
-        """Who of a role is in reach and was not told of a call; nor does who asks hear the question."""
-        on_duty = self._roster.responsible(role, case.place, at)
-        people = (person for person in on_duty if person.id not in call.people and person.id != call.cause)
-        return [person for person in people if self._hears(case, person.id)]
+    def _uncalled(self, case: Case, call: Call, role: str, at: int, *, outwards: bool = False) -> list[Person]:
+        """Who of a role is in reach and was not told of a call; nor does who asks hear the question.
+
+        ``outwards``: where it is kept from all of these, the next one out.
+        """
+        people = [one for one in self._roster.responsible(role, case.place, at) if one.id != call.cause]
+        there = [person for person in people if self._hears(case, person.id)]
+        loud = self._loud(case, (person for person in there if person.id not in call.people), at)
+        if loud or not (outwards and there):
+            return loud
+        others = self._roster.nearest(role, case.place, at, len(self._roster.people), (*call.people, call.cause))
+        return self._loud(case, (person for person in others if self._hears(case, person.id)), at)[:1]
 
     def _owes_answer(self, case: Case, name: str) -> bool:
         """Whether somebody of the roster was asked in this round, or was to be, and has not answered."""
@@ -151,6 +194,16 @@ class Unreached(HandOver):
     def _new(self, of: Case, people: Iterable[Person], known: Collection[str], at: int) -> list[Person]:
         new = (person for person in people if person.id not in known and self._roster.reachable(person))
         return self._loud(of, new, at)
+
+
+def _once(people: Iterable[list[Person]]) -> list[list[Person]]:
+    """Those of them that have anybody who was not among those before."""
+    seen, found = set[str](), list[list[Person]]()
+    for some in people:
+        new = [person for person in some if person.id not in seen]
+        seen.update(person.id for person in new)
+        found += [new] if new else []
+    return found
 
 
 def _matters(case: Case, call: Call) -> bool:

@@ -141,7 +141,7 @@ class Whom:
             on_duty = self._roster.responsible(role, case.place, at)
             kept = [one for one in on_duty if one.id not in case.returned]
             loud = self._loud(case, kept, at)
-            if kept and not loud:
+            if on_duty and not loud:
                 outwards = self._roster.nearest(role, case.place, at, len(self._roster.people), case.returned)
                 loud = self._loud(case, outwards, at)[:1]
             yield loud
