@@ -14,7 +14,7 @@ from sensord.core.people.roster import Contact, Person
 from sensord.core.record import Scope
 from tests.core.desk import Desk
 from tests.core.street import START
-from tests.core.test_calls import ABOVE, BESIDE, CHIEF, EVERY, OFFICER, called, failed, street
+from tests.core.test_calls import ABOVE, BESIDE, CADRE, CHIEF, EVERY, OFFICER, called, failed, street
 from tests.core.test_given_up import heard, person
 
 OLD, NEW, MQTT = Contact("people", "old"), Contact("people", "new"), Contact("mqtt")
@@ -70,6 +70,27 @@ def test_what_came_through_before_the_number_was_changed_was_heard() -> None:
     desk.receipt(335, first.key, "delivered")
     assert addresses(moved(desk, 340, by(OFFICER, NEW, MQTT), ABOVE)) == []
     assert addresses(desk.receipt(345, first.key.replace(":people", ":mqtt"), "failed")) == []
+
+
+def test_what_came_through_to_a_contact_that_is_taken_out_was_heard() -> None:
+    """The other one has failed."""
+    desk = Desk(street(by(OFFICER, OLD, MQTT), ABOVE))
+    first = called(desk, Reason.APPROVAL_ASKED)[0]
+    desk.receipt(335, first.key, "delivered")
+    desk.receipt(336, first.key.replace(":people", ":mqtt"), "failed")
+    assert heard(moved(desk, 340, by(OFFICER, MQTT), ABOVE)) == []
+
+
+def test_what_was_asked_before_what_may_be_heard_yet_is_asked_anew() -> None:
+    """It went over the number that was changed, and failed at the other contact; a second question is on its way."""
+    desk = Desk(street(by(OFFICER, OLD, MQTT), ABOVE))
+    first = called(desk, Reason.APPROVAL_ASKED)[0]
+    desk.receipt(335, first.key.replace(":people", ":mqtt"), "failed")
+    desk.act(336, "extend", CADRE.id, note="原因", via="link")
+    story = moved(desk, 340, by(OFFICER, NEW, MQTT), ABOVE)
+    said = [(one.address, one.text.partition("。")[0]) for one in story.decisions.notifications]
+    assert ("new", first.text.partition("。")[0]) in said
+    assert {address for address, _ in said} == {"new"}
 
 
 def test_whoever_was_asked_over_another_number_before_is_asked_again_at_the_next_change() -> None:

@@ -160,9 +160,16 @@ class Telling(Stages):
             story.changed[case.id] = case
 
     def tell_on(self, case: Case, changed: Container[str], at: int, story: Story) -> None:
-        """Some ways of these have changed: what was lost with one of them was given up."""
-        for name in [name for name in _of_nothing_left(case) if name in changed]:
-            self.given_up(case, name, str(case.events), at, story)
+        """Some ways of these have changed: what was lost with one of them was given up.
+
+        Who may have heard what they were told last has, or may yet; but not what was asked of them before.
+        """
+        nothing_left = _of_nothing_left(case)
+        for name in sorted(case.told, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+            if name in changed and name in nothing_left:
+                self.given_up(case, name, str(case.events), at, story)
+            elif name in changed:
+                self._call_given_up(case, name, str(case.events), at, story)
 
     def given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
         """What somebody was to be told by an event (its number, or a digest) was given up.

@@ -160,7 +160,10 @@ class Unreached(HandOver):
         return [role.id for role in self._roles.values() if role.approves and role.id not in supervisors]
 
     def _is_on_its_way(self, case: Case, call: Call, name: str) -> bool:
-        """Whether something that has not failed carries it to somebody, or will."""
+        """Whether something that has not failed carries it to somebody, or will, or has."""
+        through, last = case.told[name].through, int(call.events[-1])
+        if any(through.get(channel, 0) >= last for channel in call.people[name]):
+            return True
         left = self._left(case, name)
         channels = {contact.channel for contact in left.contacts} if left is not None else set()
         ways = (way.channel for way in case.fallbacks.values() if way.person == name and way.event in call.events)
