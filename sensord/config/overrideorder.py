@@ -3,7 +3,8 @@
 A key below several overridden places takes each level's threshold from the nearest that gives it, and the rest from
 the rule: each override may fit the rule, and two of them not each other. So the ladder is looked at wherever one is
 made: at every overridden place, where a key may come to be; and at every key of the rule, if several may apply to one,
-or something is wrong, to say for how many it is so.
+or something is wrong, to say for how many it is so. What no key can take is no part of it: a rule by grid knows nothing
+of lanes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from sensord.config.ladder import Ladder, out_of_order
 from sensord.core.level import Level
 from sensord.core.place import Places
-from sensord.core.rules.keys import KeyTable
+from sensord.core.rules.keys import ITSELF, KeyTable
 from sensord.core.rules.rule import LevelSpec, Override, Rule
 from sensord.core.rules.thresholds import applying
 
@@ -37,6 +38,7 @@ class Disorder:
 
 def disorders(ladder: Ladder, overrides: Sequence[Override], rule: Rule, places: Places | None) -> Iterable[Disorder]:
     """Return what is out of order under the ``overrides`` of a ``rule`` whose own thresholds are ``ladder``."""
+    overrides = applicable(overrides, rule, places)
     faults: dict[tuple[str, Level], Disorder] = {}
     anywhere = {rung.level for one in overrides for rung in one.levels}
 
@@ -60,6 +62,18 @@ def disorders(ladder: Ladder, overrides: Sequence[Override], rule: Rule, places:
     for found, key in _keys(overrides, rule, places) if faults or _may_meet(overrides, places) else ():
         look(found, key)
     return faults.values()
+
+
+def applicable(overrides: Sequence[Override], rule: Rule, places: Places | None) -> list[Override]:
+    """Return those of the overrides that keys of the rule can take: of a place of the kind ``by``, or one above it.
+
+    A rule by device takes those of devices and of all places. Without the tree nobody knows, and all are returned.
+    """
+    if places is None or rule.by == "device":
+        return list(overrides)
+    homes = (place.id for place in places.places if rule.by in (ITSELF, place.kind))
+    reached = {name for home in homes for name in places.path(home).values()}
+    return [one for one in overrides if one.place in reached]
 
 
 def _overridden(overrides: Sequence[Override], places: Places | None) -> Iterator[tuple[Sequence[Override], str]]:

@@ -17,7 +17,7 @@ from typing import Any
 from sensord.config.files import read_regular
 from sensord.config.findings import Findings
 from sensord.config.ladder import ORDER, Ladder, LadderReader, read_pair
-from sensord.config.overrideorder import disorders
+from sensord.config.overrideorder import applicable, disorders
 from sensord.config.ruletext import ClearText, RuleText
 from sensord.config.yamlfile import MAX_BYTES, KeyPath
 from sensord.core.level import BY_WORD
@@ -54,8 +54,9 @@ class OverrideReader:
             made.append(self._one((*path, place), place, levels))
         return tuple(sorted((one for one in made if one is not None), key=lambda one: one.place))
 
-    def check_order(self, overrides: tuple[Override, ...], rule: Rule) -> None:
-        """Note where the levels of ``rule`` are out of order under these overrides, which ``read`` returned."""
+    def check(self, overrides: tuple[Override, ...], rule: Rule) -> None:
+        """Note where ``rule`` is out of order under these overrides, which ``read`` returned, and which never apply."""
+        self._check_use(overrides, rule)
         for fault in disorders(self.ladder, overrides, rule, self.places):
             hint, others = ORDER, sorted(fault.keys - {fault.place})
             if others:
@@ -66,8 +67,26 @@ class OverrideReader:
             else:
                 self.findings.error((*self.path, "overrides", fault.place), fault.message, hint)
 
+    def _check_use(self, overrides: tuple[Override, ...], rule: Rule) -> None:
+        taken = {one.place for one in applicable(overrides, rule, self.places)}
+        idle = [one.place for one in overrides if one.place not in taken and self._is_known(one.place)]
+        if not idle or (taken and self._rows_of):
+            return  # rules by other kinds of places may share the table
+        message = f"{idle[0]}: no {rule.by} is there or lies in it, so its thresholds never apply"
+        hint = f"name a place of the kind {rule.by}, or one above it"
+        if len(idle) > 1:
+            hint = f"name a place of the kind {rule.by}, or one above it; it is so of {len(idle)} overrides"
+        if idle[0] in self._rows_of:
+            file, line = self._rows_of[idle[0]]
+            self.findings.warnings.append(Problem(str(file), line, 1, message, hint, "warning"))
+        else:
+            self.findings.warn((*self.path, "overrides", idle[0]), message, hint)
+
+    def _is_known(self, place: str) -> bool:
+        return self.places is None or place in self.places.by_id or place in self.places.device_index
+
     def _exists(self, path: KeyPath, place: str) -> None:
-        if self.places is not None and place not in self.places.by_id and place not in self.places.device_index:
+        if self.places is not None and not self._is_known(place):
             known = [*self.places.by_id, *self.places.device_index]
             hint = self.findings.suggest(place, known)
             self.findings.error(path, f"there is no place or device {place} in places.yaml", hint, key=True)
@@ -135,7 +154,7 @@ class OverrideReader:
             place = cells[0]
             if place in made:
                 self._wrong(file, line, 1, f"{place} is there twice", "keep one of the rows")
-            elif self.places is not None and not (place in self.places.by_id or place in self.places.device_index):
+            elif self.places is not None and not self._is_known(place):
                 known = [*self.places.by_id, *self.places.device_index]
                 hint = self.findings.suggest(place, known)
                 self._wrong(file, line, 1, f"there is no place or device {place} in places.yaml", hint)

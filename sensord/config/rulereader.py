@@ -264,7 +264,7 @@ class RuleReader:
         reader = OverrideReader(self.findings, self.path, plainly, ladder, self.world.places)
         overrides, levels = reader.read(), ladder.levels
         plain = msgspec.structs.replace(self._rule(where, levels, ladder.clear), value=value)
-        reader.check_order(overrides, plain)
+        reader.check(overrides, plain)
         if trend is not None:
             levels, overrides = one_level_lower(levels), lowered(overrides)
         if overrides and text.baseline is not None:

@@ -124,6 +124,50 @@ def test_keys_of_other_kinds_do_not_meet_in_a_lane(tmp_path: Path) -> None:
     assert said(tmp_path, both, by="compound") == ""
 
 
+G1_ALONE = "G1: the threshold of orange (2) must be more than that of yellow (3)"
+
+
+@pytest.mark.parametrize("below", ["L0001: {yellow: 1.9}", "d-L0001: {yellow: 1.9}", "C1: {yellow: 1.9}"])
+def test_what_a_rule_never_takes_is_out_of_no_order(tmp_path: Path, below: str) -> None:
+    """A rule by grid takes nothing of what lies in a grid; a rule by what lies there does."""
+    overrides = f"{{G1: {{orange: 1.5}}, {below}}}"
+    assert said(tmp_path, overrides, by="grid") == ""
+    assert "(G1: 1.5)" in said(tmp_path, overrides, by="device")
+    assert (said(tmp_path, overrides, by="lane") == "") is below.startswith("d-")
+    assert G1_ALONE in said(tmp_path, f"{{G1: {{yellow: 3}}, {below}}}", by="grid")
+
+
+def test_what_a_rule_never_takes_makes_nobody_work_out_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lanes of a shared table cannot meet a grid's thresholds in a rule by grid."""
+    monkeypatch.setattr("sensord.config.overrideorder.KeyTable", None)
+    assert said(tmp_path, "{G1: {orange: 1.5}, L0001: {yellow: 1.2}}", by="grid") == ""
+
+
+def warned(folder: Path, overrides: str, by: str) -> list[str]:
+    """What a rule with these overrides is warned of."""
+    (folder / "r.yaml").write_text(RULE.format(overrides=overrides, levels=RISING, by=by), encoding="utf-8")
+    found = [one for one in load_rules(folder / "r.yaml", World(PLACES)).warnings if "never apply" in one.message]
+    return [f"{Path(one.file).name}:{one.line}: {one.message} ({one.hint})" for one in found]
+
+
+def test_thresholds_that_never_apply_are_warned_of(tmp_path: Path) -> None:
+    """One line for all of a rule; a table may be shared by rules of several kinds, unless none of it applies."""
+    why = "no grid is there or lies in it, so its thresholds never apply"
+    hint = "name a place of the kind grid, or one above it"
+    assert warned(tmp_path, "{B1: {orange: 3}, d-L0001: {red: 9}, L0001: {orange: 3}}", "grid") == [
+        f"r.yaml:10: L0001: {why} ({hint}; it is so of 2 overrides)"
+    ]
+    assert warned(tmp_path, "{B1: {orange: 3}, L0001: {orange: 3}}", "lane") == []
+    assert warned(tmp_path, "{B1: {orange: 3}, d-L0001: {orange: 3}}", "device") == []
+    table = tmp_path / "t.csv"
+    table.write_text("place,orange\nG1,3\nL0001,3\n", encoding="utf-8")
+    assert warned(tmp_path, "t.csv", "grid") == []
+    table.write_text("place,orange\n\nL0001,3\n", encoding="utf-8")
+    assert warned(tmp_path, "t.csv", "grid") == [f"t.csv:3: L0001: {why} ({hint})"]
+
+
 def test_a_sensor_of_its_own_is_looked_at_too(tmp_path: Path) -> None:
     """A device's threshold is nearer than its lane's."""
     words = said(tmp_path, "{L0001: {orange: 3}, d-L0001: {yellow: 4}}", by="device")

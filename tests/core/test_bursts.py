@@ -246,3 +246,67 @@ def test_stored_readings_that_are_older_than_any_skew_stay_late(
         now += 0.02 + (rest if number % chunk == 0 else 0.0)
     device.said = now
     assert device.send(now + way.pause) <= way.lateness + way.every
+
+
+@given(slow=FAR, outage=st.sampled_from((6, 20, 100)), size=st.sampled_from((1, 5, 12)))
+def test_a_nonsense_clock_is_known_again_after_a_backlog(slow: float, outage: int, size: int) -> None:
+    """How things are now is sent first, and what is stored so slowly that some of it is taken for now."""
+    way = Sending(size, 5.0, whole=True, lateness=2.0)
+    device = way.device(-slow)
+    for number in range(1, 13):
+        device.send(number * way.pause)
+    now = device.said + outage * way.pause
+    until = now - way.every
+    device.hear(now, now)
+    while (stamp := device.said + way.every) <= until:
+        device.said, now = stamp, now + 0.15
+        device.hear(stamp, now)
+    assert device.send(now + way.pause) <= way.lateness + way.every
+
+
+@pytest.mark.parametrize("off", [-13 * 3600.0, -60 * 86400.0])
+@pytest.mark.parametrize("slow", [0.0, 1e-4])
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_nonsense_clock_that_goes_on_going_wrong_blinds_nobody(off: float, slow: float, *, restarts: bool) -> None:
+    """A gauge that is away for an hour now and then: its clock begins anew where it began, or is slow."""
+    device, now, begun, told = Device(600.0, 600.0, 2.0, off), 0.0, 0.0, list[float]()
+    for number in range(10 * 144):
+        now += 600.0
+        if number % 288 == 287:
+            now += 3600.0
+            if restarts:
+                device.off, begun = device.off - (now - begun), now
+        if restarts and number == 100:
+            device.off -= 86400.0  # that it began anew is not always seen by a silence
+        device.off -= slow * 600.0
+        told.append(device.hear(now, now + 5.0 * ((number + 1) % 4 // 2)))
+    assert [number for number, age in enumerate(told) if age > 0] == [0]
+
+
+@given(way=WAYS, slow=FAR, outage=st.sampled_from((60, 200)), since=st.sampled_from((1, 2, 12)))
+def test_what_is_stored_after_a_nonsense_clock_has_begun_anew_is_history(
+    way: Sending, slow: float, outage: int, since: int
+) -> None:
+    """The usual age is that of the clock as it is now: it tells nothing that a day was lost before."""
+    device, now = way.device(-slow), 0.0
+    for number in range(1, 13 + since):
+        device.off -= 86400.0 if number == 13 else 0.0
+        now = number * way.pause
+        device.send(now)
+    now += outage * way.pause
+    while (stamp := device.said + way.every) <= now - PROOF / SECOND - way.pause - way.lateness:
+        device.said, now = stamp, now + 0.01
+        assert device.hear(stamp, now) > 0
+
+
+def test_what_is_stored_by_a_nonsense_clock_that_is_fast_is_history() -> None:
+    """Its readings have become a quarter of an hour less old in ten days, and what was stored since no less."""
+    device, now = Device(600.0, 600.0, 2.0, -60 * 86400.0), 0.0
+    for _ in range(10 * 144):
+        now += 600.0
+        device.off += 0.6
+        device.hear(now, now)
+    said = now
+    now += 7200.0
+    for number in range(1, 12):
+        assert device.hear(said + 600.0 * number, now + 0.1 * number) > 0

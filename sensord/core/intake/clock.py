@@ -34,8 +34,9 @@ backlog catches up, a clock that was set does not.
 Of a device that is heard for the first time, its clock is taken for right: what is old is stored readings, and late.
 The next burst settles it: at the same age it shows that the clock is wrong, while stored readings run ahead; of a clock
 that is too far behind to be learnt all of that burst is taken at its arrival, and of each one after it that is not a
-minute older. What is, is judged as with any clock: it may have been stored. Only the first thing that somebody reports
-is taken at its arrival: nobody says it again.
+minute older. What is, is judged as with any clock: it may have been stored, unless it is older by more than the silence
+before it: then the clock has begun anew. Only the first thing that somebody reports is taken at its arrival: nobody
+says it again.
 
 Cameras tell of single events, and each has to have one time in all its readings; other devices say how things are, and
 the next reading makes up for one that is late. So stalls of a few periods matter with cameras only, and a clock that is
@@ -87,7 +88,8 @@ class Burst(msgspec.Struct, array_like=True):
 class Row(msgspec.Struct, array_like=True):
     """``bursts`` that came one after the other ``since`` (ns), each with a smallest age of about ``floor`` (ns).
 
-    Where that is beyond what is learnt, it is the first one's, and none of the others was catching up.
+    Where that is beyond what is learnt, it is the first one's, and none of the others was catching up. Of a clock that
+    is nonsense it is that of the last one that was taken at its arrival: such a clock may go wrong as well.
     """
 
     floor: int
@@ -186,6 +188,8 @@ class Clock(msgspec.Struct, array_like=True):
             self.row = Row(burst.least, burst.at)
             return
         row.bursts += 1
+        if self._is_nonsense(burst.least) and burst.taken and burst.least - row.floor <= PROOF:
+            row.floor = burst.least
         lasted, caught_up = received_at - row.since, row.floor - burst.least
         proven = row.bursts >= STEADY and lasted >= min(PROOF, row.floor - self.offset) and 8 * caught_up <= lasted
         if proven and burst.least <= PLAUSIBLE:
@@ -193,9 +197,13 @@ class Clock(msgspec.Struct, array_like=True):
             self._learn(received_at // BUCKET, burst.least)
 
     def _is_like(self, burst: Burst, row: Row, tolerance: int) -> bool:
-        """Whether a burst is as old as those of a row; where no offset is learnt it is enough that none catches up."""
+        """Whether a burst is as old as those of a row.
+
+        Where no offset is learnt it is enough that none catches up, and that no two of now stay a minute older.
+        """
         if self._is_nonsense(min(burst.least, row.floor)):
-            return not _runs_ahead(burst.at - burst.least - (row.since - row.floor), burst.at - row.since)
+            anew = burst.taken and self.steady > 0 and burst.least - row.floor > PROOF
+            return not anew and not _runs_ahead(burst.at - burst.least - (row.since - row.floor), burst.at - row.since)
         return abs(burst.least - row.floor) <= tolerance
 
     def _judge_grown(self, one: _Grown, before: Burst | None, other: Clock | None) -> tuple[int, bool]:
@@ -243,8 +251,8 @@ class Clock(msgspec.Struct, array_like=True):
 
     def _is_fresh(self, one: _Grown, other: Clock | None, *, constant: bool, ahead: bool) -> bool:
         """Whether a reading that stands for itself is to be taken at its arrival."""
-        row = self.row
-        if row is not None and row.bursts > 1 and self._is_nonsense(one.age) and one.age - row.floor <= PROOF:
+        row = self.row if self._is_nonsense(one.age) else None
+        if row is not None and row.bursts > 1 and one.age - row.floor <= PROOF:
             return True
         if one.begins and not self._held_up(one, other):
             # The usual pace: history only as the continuation of history, or as the usual beginning of a burst.
@@ -254,7 +262,15 @@ class Clock(msgspec.Struct, array_like=True):
         if one.camera and not one.begins and not self.minima:
             return self.burst is not None and self.burst.taken  # a passage has one time
         # A burst, or the first after a long silence.
-        return constant and not ahead
+        return (constant and not ahead) or (row is not None and self._began_anew(one, row, other))
+
+    def _began_anew(self, one: _Grown, row: Row, other: Clock | None) -> bool:
+        """Whether a nonsense clock has become another one during a silence: what was stored would be less old.
+
+        That is known of the first after a word of the usual age, if all that was said before has come through.
+        """
+        followed = one.begins and self.last_age - row.floor <= PROOF and (other is None or not other.stored)
+        return row.bursts > 1 and followed and one.age - row.floor > one.received_at - self.last_received + PROOF
 
     def _held_up(self, one: _Grown, other: Clock | None) -> bool:
         """Whether more than its age speaks for it that a reading comes late.
