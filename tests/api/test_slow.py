@@ -118,7 +118,8 @@ def test_too_many_slow_ones_shut_nobody_out(serving: tuple[Serving, str], monkey
 def test_a_request_of_two_lengths_is_refused(serving: tuple[Serving, str], daemon: Daemon) -> None:
     """400, and the connection is closed: a proxy may have taken what follows for the rest of this one."""
     lengths = b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with call(serving[1], HEAD, token(daemon), lengths, b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as caller:
+    rest = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with call(serving[1], HEAD + token(daemon) + lengths + rest) as caller:  # at once: what came later would be reset
         said = b"".join(iter(lambda: caller.recv(65536), b""))
     assert said.startswith(b"HTTP/1.1 400 ")
     assert said.count(b"HTTP/1.1 ") == 1

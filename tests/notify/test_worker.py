@@ -297,7 +297,8 @@ async def test_a_backlog_keeps_the_robot_within_its_limit(make: str, outboxes: O
                 clock.advance(60)
                 worker.wake()
             await until(lambda: set(outbox.states()) == {"sent"})
-    assert {text[:3].strip() for text in group.texts[:5]} == {"t5", "t11", "t17", "t23", "t29"}
+    beside = limits.concurrency - 1  # beside the last of the red ones others may be on their way, and arrive before it
+    assert {text[:3].strip() for text in group.texts[: 5 + beside]} >= {"t5", "t11", "t17", "t23", "t29"}
     assert outcomes(meter)["retried"] == 0
 
 
