@@ -185,6 +185,6 @@ class Records:
                 **plain(line, self._zone),
             }
             for case in cases
-            for name, line in sorted(case.told.items(), key=lambda item: item[1].number)
+            for name, line in case.ledger
             if line.times and person in ("", name) and (shift is None or shift in line.asked)
         ]

@@ -300,6 +300,11 @@ class Case(msgspec.Struct):
     withdrawn: bool = False
     calls: list[Call] = []
 
+    @property
+    def ledger(self) -> list[tuple[str, Told]]:
+        """The lines of ``told`` in the order of telling: a saved state keeps no other order."""
+        return sorted(self.told.items(), key=lambda line: line[1].number)
+
 
 def subject(of: Transition | Case) -> Subject:
     """What texts say of a transition's alert, or of a case as it stands."""

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from sensord.core.cases.call import MOST_CALLS, Call, by_event
 from sensord.core.cases.case import Answer, Case, CaseEvent, Due, SecondWay, State, Subject, about, subject
 from sensord.core.cases.decisions import Decisions
-from sensord.core.cases.notification import Hold, Notification, Reason
+from sensord.core.cases.notification import Hold, Notification, Reason, event_number
 from sensord.core.cases.paging import NOTICES
 from sensord.core.cases.policy import Mode
+from sensord.core.cases.told import Sent, Told
 from sensord.core.cases.unreached import Unreached
 from sensord.core.cases.untold import outrun
 from sensord.core.level import Level
@@ -146,8 +147,7 @@ class Dispatcher(Unreached):
         Nothing that has muted it since keeps it from whoever knows of the case, and no end of their shift.
         """
         if people is None:
-            ledger = sorted(case.told, key=lambda person: case.told[person].number)
-            people = [self._roster.by_id[person] for person in ledger if person in self._roster.by_id]
+            people = [self._roster.by_id[name] for name, _ in case.ledger if name in self._roster.by_id]
         self._tell(case, event, people, reason, decisions)
 
     def anew(self, case: Case, event: CaseEvent, names: Iterable[str], decisions: Decisions, of: Case) -> list[str]:
@@ -162,6 +162,12 @@ class Dispatcher(Unreached):
                 self._keep_from(told, event, (contact.channel for contact in person.contacts))
                 missed.append(person.id)
         return missed
+
+    @staticmethod
+    def _keep_from(told: Told, event: CaseEvent, channels: Iterable[str]) -> None:
+        """A silence has kept something from somebody, or a mistake of ours: it is as if it had failed."""
+        for channel in channels:
+            told.fail(Sent(event.id, channel, event_number(event.id)))
 
     def muted(self, case: Case, event: CaseEvent, reason: Reason, decisions: Decisions) -> None:
         """Nobody is told, and why: a hold for each role that would have heard."""

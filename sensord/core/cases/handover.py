@@ -23,7 +23,7 @@ class HandOver(Paging):
 
     def left(self, case: Case, at: int) -> list[str]:
         """Those whose answers stand, and who are off duty, or on no roster any more."""
-        return [person for person, told in _ledger(case) if told.said and self._has_left(person, told, at)]
+        return [person for person, told in case.ledger if told.said and self._has_left(person, told, at)]
 
     def stays(self, case: Case, at: int) -> bool:
         """Whether anybody stays on duty who knows of the case, or has just been asked, whether they hear or not."""
@@ -103,14 +103,14 @@ class HandOver(Paging):
             found = (person.id for step, role in leads for person in self._of_role(case, at, step, role))
             case.lead = case.owner = next(found, "")
         if not (case.owner and on_duty(case.owner, at)):
-            answered = [person for person, told in _ledger(case) if told.said and person in self._roster.by_id]
+            answered = [person for person, told in case.ledger if told.said and person in self._roster.by_id]
             case.owner = next(iter([*answered, *(person.id for person in people)]), case.owner)
         if not case.owner:
             self.own(case, at, people)
 
     def _told_and_there(self, case: Case, at: int) -> list[str]:
         """Who was told of the case, and stays on duty since."""
-        return [name for name, told in _ledger(case) if told.was_told(case.round) and self._stays(name, told, at)]
+        return [name for name, told in case.ledger if told.was_told(case.round) and self._stays(name, told, at)]
 
     def _knows(self, case: Case, name: str, at: int) -> bool:
         """Whether somebody was told of the case, stays on duty since, and has answered or may hear of it yet.
@@ -146,10 +146,6 @@ class HandOver(Paging):
         """
         since = max(told.asked_at, told.at, told.spoke_at)
         return person in self._roster.by_id and self._roster.table.is_there_since(person, since, at)
-
-
-def _ledger(case: Case) -> list[tuple[str, Told]]:
-    return sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
 
 
 def is_awaited(case: Case, person: Person) -> bool:

@@ -150,7 +150,7 @@ class Lister:
                 self._progress(line),
             )
             for case in cases
-            for person, line in sorted(case.told.items(), key=lambda item: item[1].number)
+            for person, line in case.ledger
         ]
         return self._table("tasks", "task_columns", rows)
 

@@ -54,11 +54,11 @@ class Receipts(Ending):
 
         Over those that are ``lost`` (person, channel) nothing reaches them any more.
         """
-        owed = (name for name, told in case.told.items() if told.ended_over or told.end_lost)
-        names = (name for name in owed if name in changed)
-        for name in sorted(names, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+        owed = [(name, told) for name, told in case.ledger if told.ended_over or told.end_lost]
+        for name, told in owed:
+            if name not in changed:
+                continue
             gone = {channel for person, channel in lost if person == name}
-            told = case.told[name]
             told.end_lost = told.end_lost or not gone.isdisjoint(told.ended_over)
             told.ended_over = {channel: said for channel, said in told.ended_over.items() if channel not in gone}
             self._say_end(case, name, at, story)

@@ -165,7 +165,7 @@ class Telling(Stages):
         Who may have heard what they were told last has, or may yet; but not what was asked of them before.
         """
         nothing_left = _of_nothing_left(case)
-        for name in sorted(case.told, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+        for name, _ in case.ledger:
             if name in changed and name in nothing_left:
                 self.given_up(case, name, str(case.events), at, story)
             elif name in changed:
@@ -210,7 +210,7 @@ class Telling(Stages):
 
     def given_up_before(self, case: Case, at: int, story: Story) -> None:
         """A report that it is over stood while pages were given up, and stands no more."""
-        for name in sorted(case.told, key=lambda name: case.told[name].number):  # a saved state keeps no other order
+        for name, _ in case.ledger:
             self.given_up(case, name, "", at, story)
 
     def _call_given_up(self, case: Case, name: str, event: str, at: int, story: Story) -> None:
@@ -303,5 +303,4 @@ class Telling(Stages):
 
 def _of_nothing_left(case: Case) -> list[str]:
     """Who was told of the case, and has nothing left of what they were told last: all has failed, or is lost."""
-    ledger = sorted(case.told.items(), key=lambda line: line[1].number)  # a saved state keeps no other order
-    return [name for name, told in ledger if not told.over]
+    return [name for name, told in case.ledger if not told.over]

@@ -12,9 +12,9 @@ from sensord.core.cases.call import Call, by_event
 from sensord.core.cases.case import Case, CaseEvent
 from sensord.core.cases.decisions import Decisions
 from sensord.core.cases.handover import HandOver, is_awaited
-from sensord.core.cases.notification import Hold, Reason, event_number
+from sensord.core.cases.notification import Hold, Reason
 from sensord.core.cases.policy import Mode
-from sensord.core.cases.told import Sent, Told
+from sensord.core.cases.told import Told
 from sensord.core.people.roster import Person, without
 
 
@@ -42,15 +42,7 @@ class Unreached(HandOver):
         spoken = self._tell(case, event, [left], self._again(case, told, of), decisions, of)
         if spoken.reached:
             told.second_ways += [one.channel for one in left.first_ways if one.channel not in told.second_ways]
-        if not spoken.told:
-            self._keep_from(told, event, (contact.channel for contact in left.contacts))
         return bool(spoken.told)
-
-    @staticmethod
-    def _keep_from(told: Told, event: CaseEvent, channels: Iterable[str]) -> None:
-        """A silence has kept something from somebody, or a mistake of ours: it is as if it had failed."""
-        for channel in channels:
-            told.fail(Sent(event.id, channel, event_number(event.id)))
 
     def is_known(self, case: Case, at: int) -> bool:
         """Whether anybody on duty knows of the case."""
